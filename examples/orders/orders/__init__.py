@@ -1,0 +1,1 @@
+"""orders: a twelve-factor service."""

@@ -1,0 +1,1 @@
+"""Digests of texts, made by workers."""

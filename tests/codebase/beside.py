@@ -1,0 +1,1 @@
+"""A helper beside the tests, which is no test."""

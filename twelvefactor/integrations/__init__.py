@@ -1,0 +1,1 @@
+"""Thin adapters, flat, by the other library's name."""

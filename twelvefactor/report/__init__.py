@@ -1,0 +1,1 @@
+"""Findings in; score, text and JSON out."""
