@@ -1,5 +1,6 @@
 """Who has SIGTERM, and when."""
 
+import os
 import signal
 import threading
 
@@ -178,3 +179,41 @@ def test_readiness_while_draining_is_the_platforms_or_ours_to_say(
     assert service.readiness() == readiness
     service._shutdown.force()
     assert server.told.wait(SOON)
+
+
+def test_who_put_a_handler_over_ours_and_keeps_the_signal_gets_it_once(new_service, signals, clock):
+    """
+    Celery sets its own after a service has started, and stops at the first signal; it is not told again and again.
+    """
+    got = []
+    service = new_service(TWELVEFACTOR_GRACE_PERIOD="1s")
+    service.start()
+    service.ready()
+    signals.handlers[signal.SIGTERM] = lambda signum, frame: got.append(signum)
+    os.write(signals.wakeup, bytes((signal.SIGTERM,)))  # as the interpreter's own handler does
+    signals.deliver()
+
+    assert service._shutdown.let_go.wait(SOON)
+    clock.advance(3600.0)
+    assert signals.over.wait(SOON)  # nobody ended it in time: the deadline still holds
+    assert got == [signal.SIGTERM]
+
+
+def test_who_put_a_handler_over_ours_and_passes_the_signal_on_is_waited_for(service, server, signals):
+    """
+    A handler that calls the one that it found is between the kernel and us: it has the signal once more, at the end.
+    """
+    got = []
+    service.start()
+    service.ready()
+    ours = signals.handlers[signal.SIGTERM]
+
+    def between(signum, frame):
+        got.append(signum)
+        ours(signum, frame)
+
+    signals.handlers[signal.SIGTERM] = between
+    signals.deliver()
+
+    assert server.told.wait(SOON)
+    assert len(got) == 2

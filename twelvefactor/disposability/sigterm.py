@@ -57,6 +57,7 @@ class Sigterm:
         self._wakeup = Wakeup(signals, self._woken)
         self._handing_over = False
         self._handed_over = False
+        self._reached = False
         self.previous: Handler = None
         self.installed = False
         self.signalled = False
@@ -98,7 +99,7 @@ class Sigterm:
         self.of_a_loop = is_a_loops(previous)
         self._signals.signal(signal.SIGTERM, self._handle)
         self.installed = True
-        self._handing_over = self._handed_over = self.signalled = False
+        self._handing_over = self._handed_over = self._reached = self.signalled = False
         return None
 
     def ensure(self) -> None:
@@ -134,7 +135,8 @@ class Sigterm:
         Let the saved handler have the signal, from any thread; idempotent.
 
         It is raised again until the handler has run: a signal that arrives just before the main thread enters a sleep
-        does not end that sleep.
+        does not end that sleep. Whoever put a handler over ours had the signal first: one that did not pass it on to us
+        gets it no second time, one that did gets it once more, to pass it on again.
 
         Args:
             pause: Waits for so many seconds between two tries; True where there is nothing to wait for any more.
@@ -145,10 +147,12 @@ class Sigterm:
         if self.of_a_loop:
             self._wakeup.pass_on(signal.SIGTERM)
             return
+        if self.overwritten and not self._reached:
+            return
         self._handing_over = True
         while self._waits_for_handler():
             self._signals.raise_signal(signal.SIGTERM)
-            if self._waits_for_handler() and pause(_AGAIN):
+            if self.overwritten or (self._waits_for_handler() and pause(_AGAIN)):
                 return
 
     def leaving(self) -> None:
@@ -170,7 +174,7 @@ class Sigterm:
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         if not self._handing_over:
-            self.signalled = True
+            self._reached = self.signalled = True
             self._on_signal()
             self._wakeup.nudge()
             return

@@ -22,6 +22,17 @@ APP = """
     app.conf.update(task_default_queue=service.config.queue, task_ignore_result=True, worker_enable_remote_control=False,
                     task_default_retry_delay=0.1, task_time_limit=60)
 
+    @celery.signals.worker_ready.connect
+    def tell_flush(sender, **_):
+        flush = getattr(sender.pool, "flush", None)
+
+        def flushed():
+            book.write("flushed", "pool")
+            flush()
+
+        if flush is not None:
+            sender.pool.flush = flushed
+
     @app.task(name="work")
     def work(number, seconds):
         with book.job(number):

@@ -1,5 +1,7 @@
 """Celery's workers stopped and killed in the middle of their tasks, on Redis and RabbitMQ."""
 
+import os
+import pathlib
 import signal
 
 import pytest
@@ -8,7 +10,7 @@ from twelvefactor.testing.queues import Stop
 
 pytest.importorskip("celery")
 shop = pytest.importorskip("tests.integrations.queues.celery_shop")
-brokers, make, FOUR = shop.brokers, shop.make, shop.FOUR
+brokers, make, FOUR, WORKER = shop.brokers, shop.make, shop.FOUR, shop.WORKER
 
 
 @pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
@@ -72,3 +74,37 @@ def test_a_worker_that_is_killed_loses_nothing(make):
     counted = drill.run(4, Stop(grace=0.01, into=0.2))
     assert counted.status == -signal.SIGKILL
     assert (counted.never_done, counted.cut) == (0, 4)
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/task").exists(), reason="Linux tells who the pool's process is")
+def test_a_task_that_its_process_is_just_taking_is_neither_done_twice_nor_waited_for(make):
+    """
+    SIGTERM between Celery's writing a task to a process and the process's word that it has it: it ends, once.
+
+    Celery alone forgets such a task, which leaves its message unacknowledged, and its process waits for 30 s.
+    """
+    shop = make("redis")
+    command = (*WORKER, "-c", "1", "--loglevel", "INFO")
+    with (
+        shop.client.connection_for_read() as connection,
+        shop.worker(*command, TWELVEFACTOR_GRACE_PERIOD="25s", LOG_LEVEL="info") as worker,
+    ):
+        redis = connection.default_channel.client
+
+        def held(task):
+            """Whether a worker has the message of *task* and has not acknowledged it."""
+            return any(task.id.encode() in each for each in redis.hvals("unacked"))
+
+        first = shop.send("work", 0, 0.0)
+        worker.wait_event("job")
+        assert shop.book.wait(lambda _: not held(first), within=20)  # its process waits for the next one now
+        (process,) = pathlib.Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
+        os.kill(int(process), signal.SIGSTOP)
+        second = shop.send("work", 1, 0.0)
+        worker.wait_event(f"Task work[{second.id}] received")
+        worker.send_signal(signal.SIGTERM)
+        assert shop.book.wait(lambda book: book.count("flushed"), within=20)
+        os.kill(int(process), signal.SIGCONT)
+        assert worker.wait(20) == 0, worker.tail(40)
+        assert shop.book.done["1"] + redis.llen(shop.queue) == 1  # it may have come before the task was written
+        assert not held(second)

@@ -25,6 +25,7 @@ from twelvefactor.exceptions import TwelveFactorError
 from twelvefactor.integrations._job import HANDED_BACK, say_handed_back
 from twelvefactor.integrations.celery import turns
 from twelvefactor.integrations.celery.settings import look
+from twelvefactor.integrations.celery.unheard import hear_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -86,6 +87,7 @@ class Worker:
     def _ready(self, sender: Any, **_: Any) -> None:
         if self._is_main() and sender.app is self.app:
             self.service.catch_sigterm()
+            hear_first(self.service, self._worker.pool)
             _or_leave(self.service.ready)
 
     def _is_main(self) -> bool:
