@@ -259,6 +259,9 @@ def test_a_celery_worker_speaks_in_events(process, tmp_path, redis_url):
                 (tmp_path / "out").read_bytes().count(b"printed") >= 3 and b"broken" in (tmp_path / "out").read_bytes()
             )
         )
+        with pytest.importorskip("redis").Redis.from_url(redis_url) as client:
+            # a pool's process that Celery stops before it knows that the task was taken waits for 30 s
+            wait_until(lambda: not any(queue.encode() in each for each in client.hvals("unacked")))
     finally:
         sender.close()
         child.send_signal(signal.SIGTERM)

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import redis
 
 from tests.conftest import url_of
 from twelvefactor.report import evidence
@@ -173,6 +174,9 @@ def test_a_celery_worker(tmp_path):
         send = "import queued\nfor n in range(12): queued.remember.delay(n)"
         subprocess.run([sys.executable, "-c", send], cwd=tmp_path, env={**os.environ, **environ}, check=True)
         wait_for(lambda: sum("succeeded" in line for line in worker.stderr) == 12, worker)
+        with redis.Redis.from_url(environ["BROKER"]) as broker:
+            # a pool's process that Celery stops before it knows that the task was taken waits for 30 s
+            wait_for(lambda: not any(environ["QUEUE"].encode() in each for each in broker.hvals("unacked")), worker)
         status = worker.stop()
         run = Run(tmp_path, status, worker.lines, "\n".join(worker.stderr))
 
