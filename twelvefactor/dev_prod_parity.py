@@ -83,10 +83,9 @@ class Parity:
     def install(self) -> None:
         """Observe the resources; without a declaration there is nothing to compare with."""
         if not any(name != "python" for name in self._declared):
+            missing = f"no engine is declared; add [tool.twelvefactor.parity] {_example(_resources_of(self._process))}"
             for rule in (TF1001, TF1002):
-                self._process.evidence.could_not_look(
-                    rule, 'no engine is declared; add [tool.twelvefactor.parity] database_url = "postgresql 16"'
-                )
+                self._process.evidence.could_not_look(rule, missing)
             return
         resources = _resources_of(self._process)
         if resources is not None:
@@ -214,6 +213,14 @@ def _resources_of(process: Process) -> Any:
     if "twelvefactor.backing_services.resources" not in sys.modules:
         return None
     return load("twelvefactor.backing_services.resources:resources_of")(process)
+
+
+def _example(resources: Any) -> str:
+    """A declaration to add: of the first of *resources*, where there is one."""
+    first = next(iter(resources or ()), None)
+    if first is None:
+        return 'database_url = "postgresql 16"'
+    return f'{first.name} = "{first.kind.name.partition(" ")[0]}"'
 
 
 def _same_line(engine: str, declared: str, running: str) -> bool:

@@ -656,16 +656,20 @@ class Service(Attaching, TakingJobs, Generic[C]):
             self._give_back()
 
     def close(self) -> None:
-        """Finish, then undo all that `start` did. Idempotent; the service can start again."""
+        """Finish, then undo all that `start` did; resources are closed in any case. Idempotent; it can start again."""
         if self._started:
             self.finish()
             self._give_back()
+        elif self._has_resources():
+            self._isolated("closing resources", self.resources.close)
 
     async def aclose(self) -> None:
         """`close` on the event loop."""
         if self._started:
             await self.afinish()
             self._give_back()
+        elif self._has_resources():
+            await self.resources.aclose()
 
     def step_aside(self) -> None:
         """Leave for good, where this one only stands in for another."""

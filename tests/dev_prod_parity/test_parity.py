@@ -89,6 +89,7 @@ def test_tf1001_is_unknown_without_a_declaration(database):
 
     assert verdict(process, TF1001) is Verdict.UNKNOWN
     assert verdict(process, TF1002) is Verdict.UNKNOWN
+    assert 'parity] database_url = "postgresql"' in process.evidence.ruling(TF1001).because
 
 
 def test_tf1003_fires_on_sqlite_in_a_deploy():

@@ -1,5 +1,6 @@
 """Construction and start are two moments, and what start takes it gives back."""
 
+import asyncio
 import atexit
 import logging
 import os
@@ -117,6 +118,26 @@ def test_it_can_start_again_after_it_was_closed(make, stream):
 
     assert len(stream.named("twelvefactor.ready")) == 2
     assert len(stream.named("twelvefactor.stopped")) == 2
+
+
+@pytest.mark.parametrize("how", ["close", "aclose"])
+def test_what_was_attached_is_closed_without_a_start_too(make, how):
+    """
+    A script attaches, asks and closes; nothing of it ever served.
+    """
+    closed = []
+
+    class Client:
+        def close(self):
+            closed.append(self)
+
+    service = make()
+    client = service.attach(tf.HTTPURL("http://127.0.0.1:1"), client=lambda url: Client())
+    for _ in range(2):
+        asyncio.run(service.aclose()) if how == "aclose" else service.close()
+
+    assert closed == [client]
+    assert not service.started
 
 
 def test_mode_off_starts_nothing(make, stream):
