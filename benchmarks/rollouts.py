@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,6 +21,7 @@ from twelvefactor.testing.servers import Server  # noqa: E402 - the path is set 
 COMMAND = (sys.executable, "-m", "uvicorn", "tests.disposability.drilled:asgi", "--port", "{port}")
 ENVIRON = {"TWELVEFACTOR_DRAIN_DELAY": "600ms", "TWELVEFACTOR_GRACE_PERIOD": "20s", "LOG_FORMAT": "json"}
 POLL = 0.2
+BELIEVED = 0.45  # seconds; below the drain delay, so that a look that this process was late with sends nobody
 
 
 def instance() -> Server:
@@ -30,14 +32,19 @@ class Rollouts:
     def __init__(self, clients: int) -> None:
         self.clients = clients
         self.instances: list[Server] = []
-        self.ready: list[Server] = []
+        self.ready: dict[Server, float] = {}
         self.answered = self.failed = 0
         self.statuses: set[int] = set()
         self.over = False
 
     async def watch(self) -> None:
         while not self.over:
-            self.ready = [each for each in list(self.instances) if await self.is_ready(each)]
+            looked = time.monotonic()
+            for each in tuple(self.instances):
+                ready = await self.is_ready(each)
+                self.ready = {server: when for server, when in self.ready.items() if server is not each}
+                if ready:
+                    self.ready[each] = looked
             await asyncio.sleep(POLL)
 
     async def is_ready(self, server: Server) -> bool:
@@ -49,7 +56,8 @@ class Rollouts:
     async def client(self) -> None:
         turn = 0
         while not self.over:
-            ready, turn = list(self.ready), turn + 1
+            since, turn = time.monotonic() - BELIEVED, turn + 1
+            ready = [each for each, looked in self.ready.items() if looked >= since and each in self.instances]
             if not ready:
                 await asyncio.sleep(0.05)
                 continue

@@ -14,7 +14,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -36,7 +35,7 @@ READY_WITHIN = 30.0  # seconds
 STOPPED_WITHIN = 20.0
 REQUESTS = 300
 AT_ONCE = 20
-DRAIN_DELAY = 2.0
+DRAIN_DELAY = 3.0
 PROBE_PERIOD = 0.2
 HOST = "0.0.0.0" if Path("/.dockerenv").exists() else "127.0.0.1"  # a container's loopback lets nobody in
 SECRET = "sk_live_0123456789abcdef"
@@ -88,12 +87,6 @@ def server(port: int) -> list[str]:
 
 def worker() -> list[str]:
     return python("-m", "twelvefactor", "run", "worker")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 # -- a wrong environment ----------------------------------------------------------------------------------------------
@@ -341,7 +334,7 @@ def show_scorecard(env: dict[str, str], evidence: Path) -> None:
 
 
 async def demo(folder: Path, database: str, cache: str) -> None:
-    port = free_port()
+    port = engines.free_port()
     evidence = folder / "evidence"
     evidence.mkdir()
     env = environment(database, cache, port) | {"TWELVEFACTOR_EVIDENCE": str(evidence)}

@@ -129,28 +129,51 @@ def _formation(found: Any, named: str | None, project: Path) -> list[Command]:
     return [Command((*run, each.name) if each in declared else each.command, ports.get(each.name, 0)) for each in types]
 
 
+class _Children:
+    """The commands that run. Each is told of the signals that only we get, also of one that came while it started."""
+
+    def __init__(self) -> None:
+        self.running: list[subprocess.Popen[bytes]] = []
+        self._told = (signal.SIGTERM,) if sys.stdin.isatty() else (signal.SIGTERM, signal.SIGINT)  # a terminal tells
+        self._came: list[tuple[int, int]] = []  # each signal, and how many it found
+
+    def pass_on(self, received: int, _: Any) -> None:
+        """The handler of both signals."""
+        if received in self._told:
+            self._came.append((received, len(self.running)))
+            for child in self.running:
+                child.send_signal(received)
+
+    def start(self, command: Command, environ: Mapping[str, str]) -> None:
+        """Run one more."""
+        number = len(self.running)
+        child = subprocess.Popen(command.words, env=command.environ(environ))  # noqa: S603 - typed by the developer
+        self.running.append(child)
+        for received, found in self._came:
+            if found <= number:
+                child.send_signal(received)
+
+    def end(self) -> None:
+        """Ask all of them to end, and wait until they have."""
+        for child in self.running:
+            child.terminate()
+        for child in self.running:
+            child.wait()
+
+
 def _run(commands: Sequence[Command], environ: Mapping[str, str]) -> int:
     """Run *commands* until the first ends, hand them the signals that only we get; the first one's status."""
-    children: list[subprocess.Popen[bytes]] = []
-    told = (signal.SIGTERM,) if sys.stdin.isatty() else (signal.SIGTERM, signal.SIGINT)  # a terminal tells us all
-
-    def pass_on(received: int, _: Any) -> None:
-        for child in children if received in told else ():
-            child.send_signal(received)
-
-    previous = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
+    children = _Children()
+    previous = {number: signal.signal(number, children.pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         for command in commands:
-            children.append(subprocess.Popen(command.words, env=command.environ(environ)))  # noqa: S603, PERF401 - typed by the developer; known as soon as it runs
-        status = _first_status(children)
+            children.start(command, environ)
+        status = _first_status(children.running)
     except FileNotFoundError as error:
         _say(f"{error.filename} is not there")
         status = _NOT_FOUND
     finally:
-        for child in children:
-            child.terminate()
-        for child in children:
-            child.wait()
+        children.end()
         for number, handler in previous.items():
             signal.signal(number, handler)
     return status if status >= 0 else 128 - status

@@ -126,7 +126,8 @@ class WorkerSettings:
             self._settings.redis_settings = dataclasses.replace(
                 told,
                 retry=Retry(ExponentialBackoff(cap=5, base=0.1), _TRIES),
-                retry_on_error=[RedisConnectionError, RedisTimeoutError],
+                # asyncio's own error too: redis-py 5 tries a refused connection again for no other reason
+                retry_on_error=[RedisConnectionError, RedisTimeoutError, OSError],
             )
             self._made["redis_settings.retry"] = _TRIES
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 POLL_EVERY = 0.2  # seconds between two looks of the balancer at readiness
 _PROBE_WITHIN = 1.0
+_BELIEVED = 0.45  # seconds that a look is believed; one that held up this process is none of the service's
 _LOAD_BEFORE = 1.0  # seconds of load before the signal, and after the end
 _LOAD_AFTER = 0.5
 _LOOK = 0.02
@@ -165,12 +166,13 @@ class Balancer:
     def __init__(self, servers: Sequence[Server], path: str) -> None:
         self._servers = servers
         self._path = path
-        self._ready = set(range(len(servers)))
+        self._ready = dict.fromkeys(range(len(servers)), time.monotonic())  # since when that is known
         self._turn = itertools.count()
 
     def pick(self) -> int | None:
-        """The next instance that is ready, or None."""
-        ready = sorted(self._ready)
+        """The next instance that was ready a moment ago, or None."""
+        since = time.monotonic() - _BELIEVED
+        ready = sorted(index for index, looked in self._ready.items() if looked >= since)
         return ready[next(self._turn) % len(ready)] if ready else None
 
     def is_ready(self, index: int) -> bool:
@@ -183,13 +185,17 @@ class Balancer:
 
     async def _watch(self, index: int) -> None:
         while True:
+            looked = time.monotonic()
             try:
                 async with asyncio.timeout(_PROBE_WITHIN):
                     answer = await _http.get(self._servers[index].port, self._path)
                 ready = answer.status == 200  # noqa: PLR2004 - OK
             except (OSError, EOFError, TimeoutError):
                 ready = False
-            (self._ready.add if ready else self._ready.discard)(index)
+            if ready:
+                self._ready[index] = looked
+            else:
+                self._ready.pop(index, None)
             await asyncio.sleep(POLL_EVERY)
 
 

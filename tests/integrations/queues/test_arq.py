@@ -1,6 +1,7 @@
 """arq: real workers on a real Redis. It wants an older redis-py than the rest, so it has an environment of its own."""
 
 import asyncio
+import dataclasses
 import importlib
 import sys
 import time
@@ -213,6 +214,27 @@ def test_a_broker_that_restarts_in_the_middle_of_a_job(app, broker):
         running.wait_event("job", where=lambda event: event["work_id"] == sent, within=60)
     assert [each["outcome"] for each in of(running, "job", work_id=sent)] == ["ok"]
     assert not of(running, "twelvefactor.fault")
+
+
+def test_a_connection_that_is_refused_meanwhile_is_tried_again(app, broker):
+    """
+    What the worker asks its broker with: a broker that is away at that moment does not end the worker.
+    """
+
+    async def asked_while_it_is_away():
+        settings = dataclasses.replace(app.WorkerSettings.redis_settings, host="127.0.0.1", port=broker.port)
+        pool = await arq.create_pool(settings)
+        await asyncio.to_thread(broker.stop)  # the loop sees its connections end
+        asked = asyncio.create_task(pool.zcard("jobs"))
+        await asyncio.wait({asked}, timeout=0.3)  # it would be over by now
+        await asyncio.to_thread(broker.start)
+        try:
+            return await asked
+        finally:
+            await pool.aclose()
+
+    broker.start()
+    assert asyncio.run(asked_while_it_is_away()) == 0
 
 
 def test_a_worker_waits_for_its_broker(app, broker):
