@@ -28,13 +28,13 @@ def client(path, words):
         files = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))]
         server.sendmsg([len(asked).to_bytes(LENGTH, "big")], files)
         server.sendall(asked)
-        pid = int(server.recv(LENGTH))
+        pid = int(server.recv(LENGTH, socket.MSG_WAITALL))
         for number in PASSED_ON:
             signal.signal(number, lambda received, _: os.kill(pid, received))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
         for descriptor in (0, 1, 2):
             os.close(descriptor)
-        ended = int(server.recv(LENGTH) or b"9")
+        ended = int(server.recv(LENGTH, socket.MSG_WAITALL) or b"9")
     code = os.waitstatus_to_exitcode(ended)
     if code < 0:
         signal.signal(-code, signal.SIG_DFL)
@@ -79,7 +79,7 @@ def _attend(connection, main):
         raise SystemExit
     for descriptor in (*files, 0, 1):
         os.close(descriptor)
-    connection.sendall(b"%d" % pid)
+    connection.sendall(b"%0*d" % (LENGTH, pid))
     watched = os.pidfd_open(pid)
     import select
 
@@ -88,7 +88,7 @@ def _attend(connection, main):
         os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
     try:
-        connection.sendall(b"%d" % status)
+        connection.sendall(b"%0*d" % (LENGTH, status))
     except OSError:
         pass  # nobody asks any more
     os._exit(0)
