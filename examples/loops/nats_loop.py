@@ -22,7 +22,7 @@ service = tf.Service("mailer", Config)
 async def send_receipt(body: bytes) -> None:
     """The work itself; it may run twice, so it is safe to repeat."""
     service.log.info("sending", order=body.decode())
-    await asyncio.sleep(service.config.seconds)
+    await service.stopping.wait_async(service.config.seconds)  # stands for work that can hurry when the process stops
 
 
 async def main() -> None:

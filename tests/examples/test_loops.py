@@ -19,7 +19,7 @@ PATH = os.pathsep.join([str(LOOPS.parents[1]), *filter(None, [os.environ.get("PY
 
 
 def loop(name, **environ):
-    environ = {"PYTHONPATH": PATH, "LOG_FORMAT": "json", "SECONDS": "1", **environ}
+    environ = {"PYTHONPATH": PATH, "LOG_FORMAT": "json", "SECONDS": "60", **environ}
     return Server((sys.executable, f"{name}_loop.py"), environ=environ, cwd=LOOPS, ready=None)
 
 
