@@ -370,9 +370,15 @@ def test_signal_handlers_may_log(start, nonblocking):
     child = start(
         """
         import signal
-        signal.signal(signal.SIGALRM, lambda *_: (log.info("handler"), print("printed")))
-        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+        going = True
+        def handle(*_):
+            log.info("handler")
+            print("printed")
+            if going: signal.setitimer(signal.ITIMER_REAL, 0.0005)  # last: none comes while the reader is slow
+        signal.signal(signal.SIGALRM, handle)
+        signal.setitimer(signal.ITIMER_REAL, 0.0005)
         for number in range(3000): log.info("main", number=number, text="x" * 300)
+        going = False
         signal.setitimer(signal.ITIMER_REAL, 0)
         """,
         environ={"LOG_NONBLOCKING": nonblocking},
