@@ -58,7 +58,8 @@ def test_service_that_is_late_is_waited_for(process):
         _stop(started[0])
 
     assert process.findings.of("TF402") == ()
-    assert len(process.said("waiting")) == 1
+    reasons = [each["because"] for each in process.said("waiting")]
+    assert ["refused" in each for each in reasons].count(True) == 1, reasons  # an attempt may have had no time
 
 
 def test_frozen_service_is_lost_in_time_and_back_when_it_thaws(process):
@@ -78,12 +79,11 @@ def test_frozen_service_is_lost_in_time_and_back_when_it_thaws(process):
         assert time.monotonic() - started < 20  # without a bound it would not end at all
         server.send_signal(signal.SIGCONT)
         _until(lambda: process.said("back"))
+        assert len(process.said("lost")) == 1
     finally:
         server.send_signal(signal.SIGCONT)
         resources.close()
         _stop(server)
-
-    assert len(process.said("lost")) == 1
 
 
 def test_killed_postgres_is_reconnected_by_the_next_use(process, tmp_path_factory):
@@ -263,12 +263,11 @@ def test_killed_mariadb_is_reconnected_by_the_next_use(process, restarting):
         _until(lambda: process.said("lost"))
         restarting.start()
         _until(lambda: process.said("back"), 30)
+        assert (len(process.said("lost")), len(process.said("back"))) == (1, 1)
         with db.connect() as connection:
             assert connection.exec_driver_sql("select count(*) from kept").scalar_one() == 0
     finally:
         resources.close()
-
-    assert (len(process.said("lost")), len(process.said("back"))) == (1, 1)
 
 
 @pytest.mark.skipif(not os.environ.get("SERVICE_RESTARTS"), reason="RabbitMQ starts slowly")
@@ -290,6 +289,7 @@ def test_killed_rabbitmq_is_reconnected_by_the_next_use(process, restarting):
             await asyncio.to_thread(_until, lambda: len(process.said("lost")) == 2)
             await asyncio.to_thread(restarting.start)
             await asyncio.to_thread(_until, lambda: len(process.said("back")) == 2, 40)
+            assert len(process.said("lost")) == 2
             blocking.close()
             blocking.SimpleQueue("restarted").put("after")
             channel = await robust.channel()
@@ -298,4 +298,3 @@ def test_killed_rabbitmq_is_reconnected_by_the_next_use(process, restarting):
             await resources.aclose()
 
     asyncio.run(main())
-    assert len(process.said("lost")) == len(process.said("back")) == 2

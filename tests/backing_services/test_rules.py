@@ -177,7 +177,7 @@ def test_tf402_fires_after_the_declared_deadline(new_process, deadline):
     resources.close()
 
     (finding,) = process.findings.of("TF402")
-    assert finding.message.startswith("db did not answer within 0.2 s: OperationalError: connection ")
+    assert finding.message.startswith("db did not answer within 0.2 s: ")
 
 
 def test_tf402_is_quiet_when_the_service_comes_in_time(process, own_redis):
