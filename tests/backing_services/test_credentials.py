@@ -95,7 +95,7 @@ def test_redis_connects_again_with_the_token_of_now(resources, own_redis):
         assert cache.set("token-key", "v")
         asked, tokens.now = tokens.asked, "second"
         admin.execute_command("ACL", "SETUSER", tokens.user, "reset", "on", ">second", "~*", "+@all")
-        admin.client_kill_filter(_type="normal", skipme=True)
+        admin.client_kill_filter(user=tokens.user)
 
         assert cache.get("token-key") == b"v"
         assert tokens.asked > asked
