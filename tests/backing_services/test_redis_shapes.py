@@ -123,22 +123,22 @@ def test_sentinel_finds_the_primary(process, sentinel):
 def cluster(tmp_path_factory):
     """Three nodes that form a cluster; gives their ports."""
     folder = tmp_path_factory.mktemp("c")
-    ports = []
+    ports = [free_port() for _ in range(3)]
     with contextlib.ExitStack() as stack:
-        while len(ports) < 3:
-            port = free_port()
-            if port > 55_000:
-                continue  # a node's bus listens 10,000 above
-            stack.enter_context(_server(folder / str(port), "--port", port, "--cluster-enabled", "yes"))
-            ports.append(port)
-        nodes = [f"127.0.0.1:{port}" for port in ports]
+        nodes = []
+        for port in ports:
+            bus = free_port()  # else it is 10,000 above, where the system's own ports are
+            options = ("--port", port, "--cluster-enabled", "yes", "--cluster-port", bus)
+            stack.enter_context(_server(folder / str(port), *options))
+            nodes.append(f"127.0.0.1:{port}@{bus}")
         subprocess.run([CLI, "--cluster", "create", *nodes, "--cluster-yes"], check=True, capture_output=True)
-        _until(
-            lambda: (
-                b"cluster_state:ok"
-                in subprocess.run([CLI, "-p", str(ports[0]), "cluster", "info"], capture_output=True).stdout
+        for port in ports:
+            _until(
+                lambda port=port: (
+                    b"cluster_state:ok"
+                    in subprocess.run([CLI, "-p", str(port), "cluster", "info"], capture_output=True).stdout
+                )
             )
-        )
         yield ports
 
 
