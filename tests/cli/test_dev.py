@@ -162,14 +162,20 @@ def test_every_process_type_is_run_and_the_first_to_end_ends_the_rest(project):
     the others too.
     """
     (project / "Procfile").write_text(f"release: false\nassets: {sys.executable} assets.py $CACHE_URL\n")
-    (project / "assets.py").write_text("import sys, time; print('assets has', sys.argv[1], flush=True); time.sleep(60)")
+    (project / "assets.py").write_text(
+        "import sys, time; print('assets has', sys.argv[1], flush=True); open('said', 'w').close(); time.sleep(60)"
+    )
     (project / "shop.py").write_text(
         SERVICE
         + """
+import pathlib
+
 
 def worker():
     print("worker has", service.config.cache_url.scheme, flush=True)
-    service.stopping.wait(3)
+    for _ in range(600):
+        if pathlib.Path("said").exists() or service.stopping.wait(0.05):
+            break
     return 7
 
 
