@@ -121,6 +121,9 @@ def test_outage_is_two_events(resources, process, own_redis):
     _until(lambda: process.said("lost"))
     assert resources.ready, "an outage after the start degrades, it does not unready"
     assert not resources.ping()["redis"].ok
+    (resource,) = resources
+    asked = resource.attempts
+    _until(lambda: resource.attempts > asked + 1)  # asked again, and not said again
     with _listening(port):
         _until(lambda: process.said("back"))
         assert len(process.said("lost")) == 1
