@@ -98,7 +98,15 @@ _ALONE = (
     BaseException,
 )
 _ALONE_BY_NAME = frozenset(
-    {"_asyncio.Task", "_asyncio.Future", "logging.Logger", "logging.RootLogger", "logging.Manager"}
+    {
+        "_asyncio.Task",
+        "_asyncio.Future",
+        "logging.Logger",
+        "logging.RootLogger",
+        "logging.Manager",
+        "sqlalchemy.util._collections.LRUCache",  # bounded, of what is compiled for statements
+        "jinja2.utils.LRUCache",  # likewise, of templates
+    }
 )
 _MACHINERY = frozenset(
     {
