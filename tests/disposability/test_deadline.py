@@ -35,7 +35,7 @@ def test_a_server_that_never_finishes_is_finished_for(service, signals, said):
 
     assert signals.over.wait(SOON)
     assert signals.ended == 143
-    assert ran.is_set()
+    assert ran.wait(SOON)  # the hook's thread may be behind the one that ends the process
     assert [finding.culprit for finding in service.findings.of("TF903")] == ["request /stuck"]
     assert said.one("deadline")
     work.end()

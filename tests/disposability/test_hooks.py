@@ -35,7 +35,7 @@ def test_the_last_one_in_is_the_first_one_out(service, finish, calls):
     async def second():
         calls.append("second")
 
-    @service.on_shutdown(limit=1)
+    @service.on_shutdown(limit=SOON)
     def third():
         calls.append("third")
 
@@ -190,4 +190,4 @@ def test_the_budget_bounds_every_hook(new_service, clock, said):
     service.close()
     held.set()
 
-    assert said.one("hook.timeout")["seconds"] < 1
+    assert said.one("hook.timeout")["seconds"] < SOON / 2

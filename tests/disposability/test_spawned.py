@@ -141,9 +141,10 @@ def test_a_thread_that_work_began_is_waited_for(service, daemon):
     """
     order = []
     service.on_shutdown(lambda: order.append("hook"))
-    go = threading.Event()
+    began, go = threading.Event(), threading.Event()
 
     def later():
+        began.set()
         go.wait(SOON)
         order.append("thread")
 
@@ -151,6 +152,7 @@ def test_a_thread_that_work_began_is_waited_for(service, daemon):
     service.ready()
     with service.work("request", "/"):
         threading.Thread(target=later, daemon=daemon).start()
+    assert began.wait(SOON)
     closing = threading.Thread(target=service.close)
     closing.start()
     assert eventually(service.stopping.is_set)
