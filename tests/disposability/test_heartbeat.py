@@ -139,7 +139,7 @@ def test_a_killed_worker_is_stale_and_a_stopped_one_leaves_no_file(start, beat):
     killed.wait()
     assert wait_until(1, beat, 1)[1].startswith("the last beat")
     ended = start(WORKER.format(act="True"))
-    assert judge(beat)[0] == 0
+    assert judge(beat, 60)[0] == 0
     ended.communicate("", timeout=20)
 
     assert judge(beat) == (1, f"no heartbeat in {beat}")
@@ -233,6 +233,14 @@ def test_the_probe_says_why(beat):
     assert judge_at(beat, 5.0)[0] == 1
 
 
+def processor(went_well):
+    """Seconds of the processor that the processes took which *went_well* starts."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert went_well()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def judge_at(beat, now, ready=False):
     return probe.judge(str(beat), 30.0, ready=ready, now=now)
 
@@ -246,10 +254,11 @@ def test_wrong_usage_is_told(beat):
     assert ask(beat, "--help")[0] == 0
 
 
-def test_the_management_port_can_be_asked_instead():
+def test_the_management_port_can_be_asked_instead(monkeypatch):
     """
     The same questions to /livez and /readyz.
     """
+    monkeypatch.setattr(probe, "_TIMEOUT", 30.0)  # who answers are threads of this process, which may be busy
     port = free_port()
     service = Service("worker", environ={"TWELVEFACTOR_MANAGEMENT_PORT": str(port)}, stream=io.StringIO())
     service.start()
@@ -267,20 +276,19 @@ def test_the_management_port_can_be_asked_instead():
 
 def test_a_probe_is_quick_and_loads_the_standard_library_only(beat):
     """
-    100 ms of the processor at most, the best of three: a kubelet gives it one second, on a machine that is busy.
+    Four times the processor of a Python that does nothing at most, the best of three: a kubelet gives it one second, on
+    a machine that is busy.
     """
     beat.write_bytes(probe.line(7, "ready", time.monotonic()))
-    spent = []
+    spent, nothing = [], []
     for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert ask(beat)[0] == 0
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        spent.append(processor(lambda: ask(beat)[0] == 0))
+        nothing.append(processor(lambda: subprocess.run([sys.executable, "-c", "pass"], env={}).returncode == 0))
     done = subprocess.run(
         [sys.executable, "-c", LOADED], env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
     )
     loaded = set(done.stdout.splitlines()[-1].split())
 
-    assert min(spent) < 0.1
+    assert min(spent) < 4 * min(nothing)
     assert "twelvefactor" in loaded
     assert loaded & {"click", "pydantic", "structlog", "rich", "asyncio"} == set()
