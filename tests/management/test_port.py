@@ -330,19 +330,23 @@ class TestSeveralProcesses:
         """
         The child lives on when the parent gives the port back, and the port is free.
         """
-        port, (reader, writer) = shop.port, os.pipe()
+        port, (reader, writer), (forked, told) = shop.port, os.pipe(), os.pipe()
         child = os.fork()
         if child == 0:
             os.close(writer)
+            os.write(told, b"!")  # it has given up its copy of the socket
             os.read(reader, 1)
             os._exit(0)
         os.close(reader)
-        shop.service.close()
+        os.close(told)
         try:
+            assert os.read(forked, 1) == b"!"
+            shop.service.close()
             with socket.create_server(("127.0.0.1", port)):
                 pass
         finally:
             os.close(writer)
+            os.close(forked)
             os.waitpid(child, 0)
 
     def test_an_admin_process_does_not_take_it(self, make_shop):
