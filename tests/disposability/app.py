@@ -1,6 +1,7 @@
 """A service that says in which order it ends; run by the tests under a real server."""
 
 import asyncio
+import dataclasses
 import os
 
 from starlette.applications import Starlette
@@ -25,6 +26,8 @@ class Resources:
 
 
 service._shutdown.resources = Resources()
+if "WORK" in os.environ:  # how long it may take, and the rest of the grace period is for what comes after it
+    service._shutdown.budget = dataclasses.replace(service.budget, work=float(os.environ["WORK"]))
 
 
 @service.on_shutdown
@@ -42,6 +45,7 @@ async def home(request):
 
 
 async def hold(request):
+    service.event("info", "holding")
     await released.wait()
     return PlainTextResponse("held", background=BackgroundTask(after))
 
@@ -54,6 +58,11 @@ async def after():
 async def release(request):
     released.set()
     return PlainTextResponse("released")
+
+
+async def force(request):
+    service._shutdown.force()
+    return PlainTextResponse("the drain delay is over")
 
 
 async def big(request):
@@ -76,6 +85,7 @@ routes = [
     Route("/", home),
     Route("/hold", hold),
     Route("/release", release),
+    Route("/force", force),
     Route("/big", big),
     Route("/stubborn", stubborn),
 ]

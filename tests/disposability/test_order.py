@@ -24,15 +24,16 @@ class Server:
 
     def __init__(self, tmp_path):
         self.port = free_port()
-        self.out = (tmp_path / "out").open("w+")
+        self.path = tmp_path / "out"
+        self.out = self.path.open("w")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "uvicorn", "tests.disposability.app:app", "--port", str(self.port)],
             cwd=ROOT,
             stdout=self.out,
             env={
                 **os.environ,
-                "TWELVEFACTOR_DRAIN_DELAY": "3s",
-                "TWELVEFACTOR_GRACE_PERIOD": "30s",
+                "TWELVEFACTOR_DRAIN_DELAY": "60s",
+                "TWELVEFACTOR_GRACE_PERIOD": "90s",
                 "LOG_FORMAT": "json",
                 "PYTHONPATH": str(ROOT),
             },
@@ -54,9 +55,11 @@ class Server:
             return False
 
     def lines(self):
-        self.out.flush()
-        self.out.seek(0)
-        return [json.loads(line) for line in self.out.read().splitlines()]
+        whole = self.path.read_text().rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def said(self, event):
+        return any(line["event"] == event for line in self.lines())
 
     def stop(self):
         if self.process.poll() is None:
@@ -80,7 +83,7 @@ def test_the_order_of_a_stop_under_a_real_server(server):
     assert eventually(server.ready)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         held = pool.submit(server.get, "/hold")
-        assert eventually(lambda: any(line["event"] == "twelvefactor.ready" for line in server.lines()))
+        assert eventually(lambda: server.said("holding"))
         server.process.send_signal(signal.SIGTERM)
         assert eventually(lambda: not server.ready())
 
@@ -93,6 +96,8 @@ def test_the_order_of_a_stop_under_a_real_server(server):
         assert server.get("/")[0] == 200
         server.get("/release")
         assert held.result(SOON)[:2] == (200, "held")
+        assert eventually(lambda: server.said("background done"))
+        assert server.get("/force")[0] == 200
 
     assert server.process.wait(30) == -signal.SIGTERM
     told = [
