@@ -14,13 +14,12 @@ from twelvefactor.testing.servers import Server
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 COMMAND = (sys.executable, "-m", "uvicorn", "tests.disposability.app:app", "--port", "{port}")
-GRACE = 3.0
+GRACE = {"TWELVEFACTOR_GRACE_PERIOD": "5s", "WORK": "1"}  # much is left for what comes after the cut
 
 
 @pytest.fixture
 def server():
-    environ = {"TWELVEFACTOR_GRACE_PERIOD": f"{GRACE}s", "LOG_FORMAT": "json"}
-    with Server(COMMAND, environ=environ, cwd=ROOT) as running:
+    with Server(COMMAND, environ={**GRACE, "LOG_FORMAT": "json"}, cwd=ROOT) as running:
         yield running
 
 
