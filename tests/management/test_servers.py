@@ -47,6 +47,12 @@ def ask(port, path):
         connection.close()
 
 
+def loaded(server):
+    """The processes that have said what became of the port."""
+    told = ("twelvefactor.management.listening", "twelvefactor.management.taken")
+    return {event["instance"] for event in server.events if event["event"] in told}
+
+
 @pytest.fixture
 def serve(tmp_path):
     """Start a server on *source*; gives it and its management port."""
@@ -77,6 +83,7 @@ def test_workers_of_gunicorn_share_it_one_after_the_other(serve):
     os.kill(first, signal.SIGKILL)
     wait_for(lambda: ask(port, "/score")[1].get("pid", first) != first)
     wait_for(lambda: ask(port, "/readyz")[0] == 200)
+    wait_for(lambda: len(loaded(server)) == 3)  # gunicorn's worker hears SIGTERM by then
 
     assert server.stop() == 0
     assert ask(port, "/livez")[0] == 0
