@@ -25,6 +25,16 @@ async def send(seconds: float):
     service.log.info("done", stopping=tf.current_work().should_stop)
 
 
+@broker.subscriber(f"{QUEUE}-told")
+async def until_told(seconds: float):
+    service.log.info("begun")
+    ends = time.monotonic() + 30
+    while not tf.current_work().should_stop and time.monotonic() < ends:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(seconds)
+    service.log.info("done", stopping=tf.current_work().should_stop)
+
+
 @broker.subscriber(f"{QUEUE}-thread")
 def in_thread(seconds: float):
     service.log.info("begun")

@@ -23,6 +23,16 @@ def send(seconds=0):
 
 
 @huey.task()
+def until_told(seconds):
+    service.log.info("begun", work=tf.current_work().id)
+    ends = time.monotonic() + 30
+    while not tf.current_work().should_stop and time.monotonic() < ends:
+        time.sleep(0.01)
+    time.sleep(seconds)
+    service.log.info("done", stopping=tf.current_work().should_stop)
+
+
+@huey.task()
 def sleeps(seconds):
     service.log.info("begun")
     time.sleep(seconds)  # one call that nothing in this process can interrupt

@@ -36,6 +36,26 @@ def in_thread(seconds):
     service.log.info("done")
 
 
+@broker.task
+async def until_told():
+    service.log.info("begun")
+    ends = time.monotonic() + 30
+    while not tf.current_work().should_stop and time.monotonic() < ends:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.5)
+    service.log.info("done", stopping=tf.current_work().should_stop)
+
+
+@broker.task
+def until_told_in_thread():
+    service.log.info("begun")
+    ends = time.monotonic() + 30
+    while not tf.current_work().should_stop and time.monotonic() < ends:
+        time.sleep(0.01)
+    time.sleep(0.5)
+    service.log.info("done", stopping=tf.current_work().should_stop)
+
+
 @broker.task(retry_on_error=True)
 def fails():
     raise ValueError("broken")

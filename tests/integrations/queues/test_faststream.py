@@ -38,7 +38,7 @@ async def forget(app):
 
     async with await aio_pika.connect("amqp://guest:guest@127.0.0.1:5672/") as connection:
         channel = await connection.channel()
-        for suffix in ("", "-thread", "-fails", "-early"):
+        for suffix in ("", "-told", "-thread", "-fails", "-early"):
             await channel.queue_delete(app.QUEUE + suffix)
 
 
@@ -72,7 +72,7 @@ def ended(running, name):
 
 @pytest.fixture(scope="module")
 def lived(app):
-    """One life: messages of each kind, then SIGTERM while one is handled that has time to finish."""
+    """One life: messages of each kind, then SIGTERM while one is handled that goes on for a while when it is told to stop."""
     with worker(app) as running:
         running.wait_event("twelvefactor.jobs.settings")
         with app.service.in_flight.work("request", "/", request_id="r-1"):
@@ -80,7 +80,7 @@ def lived(app):
         for name in ("Send", "Fails", "Early"):
             ended(running, name)
         first = ended(running, "Send")["work_id"]
-        send(app, ("", 0.5))
+        send(app, ("-told", 0.5))
         running.wait_event("begun", where=lambda event: event["work_id"] != first)
         return running, running.stop()
 

@@ -50,7 +50,7 @@ def ended(running, name, **fields):
 
 @pytest.fixture(scope="module")
 def lived(app):
-    """One life: every kind of task, then SIGTERM while one runs that has time to finish."""
+    """One life: every kind of task, then SIGTERM while one runs that goes on for a while when it is told to stop."""
     with app.service.in_flight.work("request", "/", request_id="r-1"):
         app.send()
     for task in (app.fails, app.asks_again, app.gives_up, app.leaves, app.cannot_be_kept):
@@ -58,7 +58,7 @@ def lived(app):
     with consumer(app) as running:
         for name, outcome in LAST.items():
             ended(running, name, outcome=outcome)
-        app.send(1)
+        app.until_told(1)
         running.wait_event("begun", where=lambda event: event.get("work_id") != ended(running, "send")["work_id"])
         app.send.schedule(delay=3600)
         running.send_signal()
