@@ -11,6 +11,7 @@ from faststream.redis import RedisBroker
 import twelvefactor as tf
 
 QUEUE = os.environ.get("QUEUE", "shop")
+AT_MOST = float(os.environ.get("AT_MOST", "60"))  # seconds that a message takes in this process
 service = tf.Service("shop", packages=["real_faststream"])
 broker = RabbitBroker("amqp://guest:guest@127.0.0.1:5672/", logger=None)
 app = service.jobs(FastStream(broker, logger=None))
@@ -21,7 +22,7 @@ lists = FastStream(redis, logger=None)
 @broker.subscriber(QUEUE)
 async def send(seconds: float):
     service.log.info("begun")
-    await asyncio.sleep(seconds)
+    await asyncio.sleep(min(seconds, AT_MOST))
     service.log.info("done", stopping=tf.current_work().should_stop)
 
 
@@ -38,7 +39,7 @@ async def until_told(seconds: float):
 @broker.subscriber(f"{QUEUE}-thread")
 def in_thread(seconds: float):
     service.log.info("begun")
-    for _ in range(int(seconds * 20)):
+    for _ in range(int(min(seconds, AT_MOST) * 20)):
         time.sleep(0.05)
     service.log.info("done")
 
@@ -57,5 +58,5 @@ async def early(body: int):
 @redis.subscriber(list=QUEUE)
 async def popped(seconds: float):
     service.log.info("begun")
-    await asyncio.sleep(seconds)
+    await asyncio.sleep(min(seconds, AT_MOST))
     service.log.info("done")

@@ -56,8 +56,8 @@ def send(app, *messages):
     asyncio.run(main())
 
 
-def worker(app, name="app", grace="10"):
-    environ = {"PYTHONPATH": ":".join(sys.path), "QUEUE": app.QUEUE, "TWELVEFACTOR_GRACE_PERIOD": grace}
+def worker(app, name="app", grace="10", **environ):
+    environ |= {"PYTHONPATH": ":".join(sys.path), "QUEUE": app.QUEUE, "TWELVEFACTOR_GRACE_PERIOD": grace}
     command = (sys.executable, "-m", "faststream", "run", f"real_faststream:{name}")
     return Server(command, cwd=HERE, environ=environ, ready=None)
 
@@ -129,8 +129,8 @@ def test_messages_are_given_back_and_handled_by_the_next(app):
     """
     At the end of the budget they go back, a coroutine's and a thread's; the next worker handles them, as attempt 2.
     """
-    send(app, ("", 4), ("-thread", 4))
-    with worker(app, grace="1.5") as running:
+    send(app, ("", 30), ("-thread", 30))
+    with worker(app, grace="5") as running:
         ends = time.monotonic() + 60
         while len(of(running, "begun")) < 2:
             assert time.monotonic() < ends, running.tail(20)
@@ -139,7 +139,7 @@ def test_messages_are_given_back_and_handled_by_the_next(app):
         assert {each["name"] for each in of(running, "job.handed_back")} == {"Send", "InThread"}
         assert [each["outcome"] for each in of(running, "job")] == ["handed_back"] * 2
         assert not of(running, "done")
-    with worker(app) as running:
+    with worker(app, AT_MOST="1") as running:
         assert [ended(running, name)["attempt"] for name in ("Send", "InThread")] == [2, 2]
         running.kill()
 
@@ -151,15 +151,15 @@ def test_a_redis_list_gets_it_back(app):
 
     async def push():
         await app.redis.connect()
-        await app.redis.publish(2, list=app.QUEUE)
+        await app.redis.publish(30, list=app.QUEUE)
         await app.redis.stop()
 
     asyncio.run(push())
-    with worker(app, "lists", grace="1.5") as running:
+    with worker(app, "lists", grace="5") as running:
         running.wait_event("begun")
         assert running.stop() == 0
         assert len(of(running, "job.handed_back")) == 1
         assert {each["culprit"] for each in of(running, "twelvefactor.finding", rule="TF904")} == {"faststream:Popped"}
-    with worker(app, "lists") as running:
+    with worker(app, "lists", AT_MOST="1") as running:
         assert ended(running, "Popped")["outcome"] == "ok"
         running.kill()

@@ -136,7 +136,7 @@ def test_a_task_is_given_back(app, kind):
     At the end of the budget a running task goes back, before the kill; the next consumer does it, as attempt 2.
     """
     app.send(30)
-    with consumer(app, "-k", kind, grace="1.5") as running:
+    with consumer(app, "-k", kind, grace="4") as running:
         running.wait_event("begun")
         assert running.stop() == 0
         (back,) = [event for event in running.events if event["event"] == "job.handed_back"]
@@ -152,13 +152,13 @@ def test_a_blocked_task_is_given_back_and_done_once_more(app):
     """
     One that is in a call which nothing interrupts goes back too, and the next consumer does it to its end.
     """
-    app.sleeps(5)
-    with consumer(app, grace="1") as running:
+    app.sleeps(30)
+    with consumer(app, grace="4") as running:
         running.wait_event("begun")
         running.stop()
         assert [event["attempt"] for event in running.events if event["event"] == "job.handed_back"] == [1]
         assert not [event for event in running.events if event["event"] == "done"]
-    with consumer(app) as running:
+    with consumer(app, AT_MOST="1") as running:
         assert ended(running, "sleeps")["attempt"] == 2
 
 
