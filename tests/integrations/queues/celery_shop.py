@@ -9,6 +9,7 @@ APP = """
     import os, sys, time
     import celery
     import twelvefactor as tf
+    from tests.integrations.queues import in_hand
     from twelvefactor.testing.queues import Book
 
     class Config(tf.Config):
@@ -34,9 +35,8 @@ APP = """
             sender.pool.flush = flushed
 
     @app.task(name="work")
-    def work(number, seconds):
-        with book.job(number):
-            time.sleep(seconds if book.begun[str(number)] == 1 else 0.1)
+    def work(number, seconds, together=0):
+        in_hand.work(book, number, seconds, together)
 
     @app.task(name="look", bind=True, max_retries=1)
     def look(self, how):

@@ -20,7 +20,7 @@ def test_nothing_is_lost_or_done_twice_where_the_grace_is_long_enough(make, brok
     """
     shop = make(broker)
     for number in range(10):
-        shop.send("work", number, 1.0)
+        shop.send("work", number, 2.0, 4)
     drill = shop.drill(*FOUR)
     counted = drill.run(10, Stop(grace=15, into=0.2, to_all=True, twice=True))
     assert (counted.never_done, counted.done_twice, counted.begun_twice, counted.cut) == (0, 0, 0, 0), drill.first.tail(
@@ -34,12 +34,12 @@ def test_nothing_is_lost_or_done_twice_where_the_grace_is_long_enough(make, brok
 @pytest.mark.parametrize(
     ("broker", "pool", "grace"),
     [
-        ("redis", "prefork", 1),
+        ("redis", "prefork", 3),
         ("redis", "prefork", 10),
-        ("rabbitmq", "prefork", 1),
-        ("redis", "threads", 1),
-        ("redis", "solo", 1),
-        ("redis", "gevent", 1),
+        ("rabbitmq", "prefork", 3),
+        ("redis", "threads", 3),
+        ("redis", "solo", 3),
+        ("redis", "gevent", 3),
     ],
 )
 def test_tasks_come_back_where_the_grace_is_too_short(make, broker, pool, grace):
@@ -51,7 +51,7 @@ def test_tasks_come_back_where_the_grace_is_too_short(make, broker, pool, grace)
     shop = make(broker)
     many = 1 if pool == "solo" else 4
     for number in range(many + 2):
-        shop.send("work", number, grace + 1.0)
+        shop.send("work", number, grace + 5.0, many)
     drill = shop.drill(*FOUR, "-P", pool)
     counted = drill.run(many + 2, Stop(grace=grace, into=0.1, after=many), patience=20)
     assert (counted.never_done, counted.done_twice) == (0, 0), drill.first.tail(40)
@@ -69,7 +69,7 @@ def test_a_worker_that_is_killed_loses_nothing(make):
     """
     shop = make("rabbitmq")
     for number in range(4):
-        shop.send("work", number, 1.0)
+        shop.send("work", number, 5.0, 4)
     drill = shop.drill(*FOUR)
     counted = drill.run(4, Stop(grace=0.01, into=0.2))
     assert counted.status == -signal.SIGKILL

@@ -18,6 +18,7 @@ APP = """
     import twelvefactor as tf
     from dramatiq.brokers.redis import RedisBroker
     from twelvefactor.integrations import _dramatiq_begun
+    from tests.integrations.queues import in_hand
     from twelvefactor.testing.queues import Book
 
     _dramatiq_begun.REDIS_LIMIT = _dramatiq_begun.RABBITMQ_LIMIT = 2
@@ -39,9 +40,8 @@ APP = """
     dramatiq.set_broker(broker)
 
     @dramatiq.actor(queue_name=queue)
-    def work(number, seconds):
-        with book.job(number):
-            time.sleep(seconds if book.begun[str(number)] == 1 else 0.1)
+    def work(number, seconds, together=0):
+        in_hand.work(book, number, seconds, together)
 
     @dramatiq.actor(queue_name=queue, max_retries=1, min_backoff=1, max_backoff=10)
     def look(how):
@@ -139,7 +139,7 @@ def test_nothing_is_lost_or_done_twice_where_the_grace_is_long_enough(make, brok
     """
     shop = make(broker)
     for number in range(10):
-        shop.send("work", number, 1.5)
+        shop.send("work", number, 2.0, 4)
     drill = shop.drill(*FOUR)
     counted = drill.run(10, Stop(grace=15, into=0.2, to_all=True, twice=True))
     assert (counted.never_done, counted.done_twice, counted.begun_twice, counted.cut) == (0, 0, 0, 0), drill.first.tail(
@@ -156,9 +156,9 @@ def test_messages_come_back_where_the_grace_is_too_short(make, broker):
     """
     shop = make(broker)
     for number in range(10):
-        shop.send("work", number, 6)
+        shop.send("work", number, 9, 4)
     drill = shop.drill(*FOUR)
-    counted = drill.run(10, Stop(grace=3, into=0.1), patience=20)
+    counted = drill.run(10, Stop(grace=4, into=0.1), patience=20)
     assert (counted.never_done, counted.done_twice) == (0, 0), drill.first.tail(40)
     assert counted.cut == counted.begun_twice == 4
     assert counted.status != -signal.SIGKILL
@@ -175,7 +175,7 @@ def test_a_worker_that_is_killed_loses_nothing(make):
     """
     shop = make("rabbitmq")
     for number in range(4):
-        shop.send("work", number, 1.0)
+        shop.send("work", number, 5.0, 4)
     counted = shop.drill(*FOUR).run(4, Stop(grace=0.01, into=0.2))
     assert (counted.status, counted.never_done, counted.cut) == (-signal.SIGKILL, 0, 4)
 

@@ -17,6 +17,7 @@ APP = """
     import os, sys, time
     import redis, rq
     import twelvefactor as tf
+    from tests.integrations.queues import in_hand
     from twelvefactor.testing.queues import Book
 
     class Config(tf.Config):
@@ -28,9 +29,8 @@ APP = """
     book = Book(service.config.book)
     queue = service.jobs(rq.Queue(service.config.queue, connection=redis.Redis.from_url(service.config.broker)))
 
-    def work(number, seconds):
-        with book.job(number):
-            time.sleep(seconds if book.begun[str(number)] == 1 else 0.1)
+    def work(number, seconds, together=0):
+        in_hand.work(book, number, seconds, together)
 
     def look(how):
         service.log.info("looked", how=how, request_id=tf.current_work().request_id)
@@ -110,7 +110,7 @@ def test_nothing_is_lost_or_done_twice_where_the_grace_is_long_enough(make):
     """
     shop = make()
     for number in range(5):
-        shop.send("work", number, 1.5)
+        shop.send("work", number, 2.0, 2)
     words = shop.command[3:8]
     drill = shop.drill("-m", "rq.cli", "worker-pool", *words, "-n", "2", "--logging-level", "WARNING")
     counted = drill.run(5, Stop(grace=15, after=2, into=0.2, to_all=True, twice=True))
@@ -136,14 +136,14 @@ def test_a_second_ctrl_c_gives_the_job_back(make):
     assert len([event for event in worker.events if event["event"] == "job.handed_back"]) == 1
 
 
-@pytest.mark.parametrize(("kind", "grace"), [("Worker", 2), ("SimpleWorker", 2)])
+@pytest.mark.parametrize(("kind", "grace"), [("Worker", 4), ("SimpleWorker", 4)])
 def test_the_job_comes_back_where_the_grace_is_too_short(make, kind, grace):
     """
     At the end of its time the job in hand goes back to its queue, said so, and the next worker does it.
     """
     shop = make()
     for number in range(2):
-        shop.send("work", number, 4)
+        shop.send("work", number, 9, 1)
     command = [word.replace("rq.Worker", f"rq.{kind}") for word in shop.command]
     drill = shop.drill(*command)
     counted = drill.run(2, Stop(grace=grace, after=1, into=0.1))
