@@ -19,6 +19,7 @@ scheduler = service.jobs(
         }
     )
 )
+service.on_stopping(lambda: service.log.info("paused"))  # the scheduler was, right before
 
 
 def tick():
@@ -30,7 +31,11 @@ def fails():
 
 
 def slow(seconds):
+    """Lasts until it is told to stop, and so many seconds more."""
     service.log.info("begun")
+    ends = time.monotonic() + 30
+    while not tf.current_work().should_stop and time.monotonic() < ends:
+        time.sleep(0.01)
     for _ in range(int(seconds * 20)):
         time.sleep(0.05)
     service.log.info("done")
@@ -39,7 +44,7 @@ def slow(seconds):
 if __name__ == "__main__":
     scheduler.add_job(tick, "interval", seconds=0.3, jobstore="memory", id="tick")
     if len(sys.argv) > 1:
-        scheduler.add_job(fails, "date", run_date=datetime.now() + timedelta(seconds=5), misfire_grace_time=None)
+        scheduler.add_job(fails, "date", run_date=datetime.now() + timedelta(hours=1), misfire_grace_time=None)
         scheduler.add_job(
             "real_apscheduler:slow", "date", args=[float(sys.argv[1])], id="slow", misfire_grace_time=None
         )
