@@ -76,7 +76,7 @@ def test_the_watchdog_hears_nothing_while_the_loop_is_stuck(manager):
     """
     name, told = manager
     loop, stuck, free = asyncio.new_event_loop(), threading.Event(), threading.Event()
-    thread = threading.Thread(target=loop.run_forever)
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     notifier = Notifier({"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "60000"})
     notifier.watch(loop)
