@@ -108,3 +108,17 @@ def test_a_task_that_its_process_is_just_taking_is_neither_done_twice_nor_waited
         assert worker.wait(20) == 0, worker.tail(40)
         assert shop.book.done["1"] + redis.llen(shop.queue) == 1  # it may have come before the task was written
         assert not held(second)
+
+
+@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
+def test_greenlets_have_their_next_task_when_one_is_done(make, broker):
+    """
+    Three hundred short tasks, two at a time: the loop that acknowledges them does not wait two seconds for the broker first.
+    """
+    pytest.importorskip("gevent")
+    shop = make(broker)
+    with shop.worker(*WORKER, "-c", "2", "-P", "gevent") as worker:
+        worker.wait_event("twelvefactor.ready", within=60)
+        for number in range(300):
+            shop.send("work", number, 0.0)
+        assert shop.book.wait(lambda book: len(book.done) == 300, within=60), worker.tail(20)

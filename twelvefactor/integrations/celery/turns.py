@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from celery import bootsteps
 
+from twelvefactor.integrations.celery.green import turn_soon
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -51,8 +53,9 @@ class Pace(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no type
         self._service = service
         self._timer: Any = None
         self._works = type(parent.pool).__module__.endswith(".solo")
+        self._is_green = not parent.hub
         parent.ensure_connected = self._connecting(parent.ensure_connected)
-        if not parent.hub:
+        if self._is_green:
             parent.perform_pending_operations = _before(self._turn, parent.perform_pending_operations)
 
     def start(self, parent: Any) -> None:
@@ -83,6 +86,8 @@ class Pace(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no type
                 return tries(*args, callback=_before(self._turn, callback or _nothing), **options)
 
             connection._ensure_connection = ensure_connection  # noqa: SLF001 - as above
+            if self._is_green:
+                turn_soon(connection)
             return plain(connection)
 
         return ensure_connected
