@@ -126,3 +126,15 @@ def test_it_drains(lived):
 
     assert [each["event"] for each in running.events if each["event"] == "twelvefactor.draining"]
     assert [each for each in running.events if each["event"] == "twelvefactor.sigterm.not_caught"] == []
+
+
+def test_sigterm_right_after_the_first_answer_drains():
+    """
+    granian's loop takes the signals anew when it begins to serve; the service stands before it again at once.
+    """
+    with server(CASES["granian"], TWELVEFACTOR_DRAIN_DELAY="500ms") as running:
+        running.send_signal()
+        running.wait()
+    (stopping,) = [event for event in running.events if event["event"] == "twelvefactor.stopping"]
+
+    assert stopping["seconds_in_last_state"] >= 0.4

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from twelvefactor.work import Work
 
 _POLL = 0.01  # seconds between two looks at the work in flight
-_SETTLED = 0.1  # seconds; granian runs start-up and serving one after the other, and its loop takes signals anew
+_SETTLING = (*(ms / 1000 for ms in range(1, 50)), 0.1, 0.2)
+"""Seconds: granian runs start-up and serving one after the other, and its loop takes the signals anew in between."""
 
 _QUEUE_MAY = 2.0  # seconds for who waits to be accepted; without a balancer there is always somebody
 _LIBRARIES_MAY = 1.0  # seconds for a library's task, which may be one that never ends
@@ -129,7 +130,8 @@ class Shutdown:
         self.spawned.ready_on_loop()
         self.notifier.watch(loop)
         self.sigterm.ensure()
-        loop.call_later(_SETTLED, self.sigterm.ensure)
+        for seconds in _SETTLING:
+            loop.call_later(seconds, self.sigterm.ensure)
 
     def notice(self) -> None:
         """The process has been told to stop: say so to whoever probes. Safe in a signal handler, idempotent."""
