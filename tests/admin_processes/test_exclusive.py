@@ -39,7 +39,6 @@ def service_on(url):
         yield service
     finally:
         service.close()
-        service.resources.close()
 
 
 @pytest.fixture(params=["postgres", "mariadb", "redis"])

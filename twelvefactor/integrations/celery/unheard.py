@@ -3,7 +3,7 @@ Hear what a prefork pool's processes have accepted, before Celery forgets what t
 
 A stop (and a lost connection) lets the pool drop each task whose process has not yet said that it took it. The process
 may have taken it all the same: nobody reads its result then, the message is left unacknowledged, so the task is done a
-second time, and the process waits 30 s for a reader before it ends. Short tasks see it in two of five stops.
+second time, and the process waits 30 s for a reader before it ends. With tasks of milliseconds that is no rare moment.
 """
 
 # ruff: noqa: SLF001 - Celery's pool has no public way to see what was sent and not accepted
